@@ -100,30 +100,40 @@ export class BatchOutcomes {
     return left;
   }
 
-  /** After the commit of a batch was seen. */
-  async settle(
+  /**
+   * After the commit of a batch was seen. Everything else about the batch, except its spans, waits for its messages to be on
+   * their way.
+   */
+  async handOver(
     batch: PreparedBatch,
     stored: StoredBatch,
     { isAtHand, attemptedAtMs }: Attempted,
-    signal: AbortSignal,
   ): Promise<void> {
-    const { storedIds, heldTerms, storedAt } = stored;
-    const ids = storedIds === null ? undefined : new Set(storedIds);
-    const isStored = ({ entry }: PreparedEvent): boolean => ids === undefined || ids.has(idOf(entry));
-    const events = ids === undefined ? batch.events : batch.events.filter(isStored);
-    const { clock, onCommitted } = this.#options;
-    const committedAtMs = clock.monotonicMs();
+    const { onCommitted } = this.#options;
+    const events = eventsStored(batch, stored);
     if (onCommitted !== undefined)
       for (const { entry, enforcements } of events) onCommitted(entry, enforcements, attemptedAtMs);
-    this.#handOver(events, storedAt, isAtHand);
+    this.#send(events, stored.storedAt, isAtHand);
     await written();
+  }
+
+  /** Tells sources and metrics, once the messages were handed over. */
+  async report(
+    batch: PreparedBatch,
+    stored: StoredBatch,
+    committedAtMs: number,
+    signal: AbortSignal,
+  ): Promise<void> {
+    const { storedIds, heldTerms } = stored;
+    const events = eventsStored(batch, stored);
     this.#settleStored(events, committedAtMs);
     const held = new Set(heldTerms);
     for (const entry of batch.entries)
       if (entry.kind === "move") entry.settle({ kind: isFenced(entry.source, held) ? "fenced" : "stored" });
-    if (ids === undefined) return;
+    if (storedIds === null) return;
 
-    const others = batch.events.filter((event) => !isStored(event)).map(({ entry }) => entry);
+    const settled = new Set(events);
+    const others = batch.events.filter((event) => !settled.has(event)).map(({ entry }) => entry);
     const left = await this.settleFound(others, signal);
     const fenced = left.filter(({ source }) => isFenced(source, held));
     for (const { settle, source } of fenced) {
@@ -161,8 +171,7 @@ export class BatchOutcomes {
     return entries.filter((entry) => !isFound(entry));
   }
 
-  /** Everything else about a batch, except its spans, waits for its messages to be on their way. */
-  #handOver(events: readonly PreparedEvent[], storedAt: Date, isAtHand: boolean): void {
+  #send(events: readonly PreparedEvent[], storedAt: Date, isAtHand: boolean): void {
     const { installationId, outlet } = this.#options;
     if (!(outlet.isHeard?.() ?? true)) {
       this.#drop(events);
@@ -284,6 +293,13 @@ function tally(refs: readonly string[]): ReadonlyMap<string, number> {
   const counts = new Map<string, number>();
   for (const ref of refs) counts.set(ref, (counts.get(ref) ?? 0) + 1);
   return counts;
+}
+
+/** What the statement itself stored. */
+function eventsStored({ events }: PreparedBatch, { storedIds }: StoredBatch): readonly PreparedEvent[] {
+  if (storedIds === null) return events;
+  const ids = new Set(storedIds);
+  return events.filter(({ entry }) => ids.has(idOf(entry)));
 }
 
 function isFenced(source: EventSource | null, held: ReadonlySet<string>): boolean {

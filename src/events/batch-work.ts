@@ -3,7 +3,7 @@
  *
  * An attempt (attempt.ts) has one of seven ends, handled in one switch below:
  *
- *   committed      settle what it stored and hand over its messages
+ *   committed      hand over the messages of what it stored, and report it
  *   rules changed  read the rules again and match the same entries again
  *   id taken       settle what an earlier attempt stored, draw new ids where other rows have them, try again
  *   conflict       try again at once; from the third time on after a pause
@@ -19,6 +19,7 @@
  */
 import type { RuleSet, RuleSource } from "../model/rules/rule-match.ts";
 import { textCharactersMax } from "../model/texts/text-budget.ts";
+import type { StoredBatch } from "../database/statements/batch-to-store.ts";
 import { attempt, type AttemptEnd } from "./attempt.ts";
 import type { BatchOutcomes, BatchOutcomesOptions } from "./batch-outcomes.ts";
 import type { Entry, EventEntry } from "./entries.ts";
@@ -39,6 +40,21 @@ export interface BatchWorkDependencies {
   readonly bounds: PieceBounds;
 }
 
+export interface WorkedBatch extends BatchEnd {
+  /**
+   * Tells the sources of what was stored last, unless that is done already. It does not wait for the database, and the next
+   * batch of the same sources does not have to wait for it.
+   */
+  readonly report: () => Promise<void>;
+}
+
+interface AttemptTime {
+  readonly startedAtMs: number;
+  readonly tookMs: number;
+}
+
+const alreadyReported = async (): Promise<void> => {};
+
 /** Above it, a batch's messages are not made from memory but left to the sweeper, which makes few at a time. */
 const messageCharactersMax = 32 * 1_024 * 1_024;
 
@@ -56,7 +72,7 @@ export class BatchWork {
   }
 
   /** @throws once the signal aborts */
-  async run(batch: readonly Entry[], signal: AbortSignal): Promise<BatchEnd> {
+  async run(batch: readonly Entry[], signal: AbortSignal): Promise<WorkedBatch> {
     const { ids, outcomes, retry, bounds } = this.#dependencies;
     const { rules, metrics, installationId, clock } = this.#options;
     const refused: Entry[] = [];
@@ -67,7 +83,7 @@ export class BatchWork {
       signal.throwIfAborted();
       const { set, entries } = await this.#serve(await outcomes.settleFound(left, signal), signal);
       left = entries;
-      if (left.length === 0) return { left, failed: [], refused, error: undefined };
+      if (left.length === 0) return { left, failed: [], refused, error: undefined, report: alreadyReported };
       const matched = matchPiece(left, set, bounds);
       if (matched.kind === "too much") {
         left = [...(await this.#refuse(matched.event, tooMuchText, signal)), ...matched.later];
@@ -81,14 +97,21 @@ export class BatchWork {
       }
       const prepared = prepareBatch(piece, installationId);
       const startedAtMs = clock.monotonicMs();
-      const end = await this.#attempt(prepared, signal);
+      const end = await this.#attempt(prepared);
       const tookMs = clock.monotonicMs() - startedAtMs;
       switch (end.kind) {
-        case "committed":
+        case "committed": {
           retry.recovered();
           conflicts = 0;
           left = piece.later;
+          const { stored } = end;
+          await this.#handOver(prepared, stored, { startedAtMs, tookMs });
+          const report = (): Promise<void> => outcomes.report(prepared, stored, startedAtMs + tookMs, signal);
+          if (left.length === 0 && stored.storedIds === null)
+            return { left, failed: [], refused, error: undefined, report };
+          await report();
           break;
+        }
         case "rules changed":
           metrics.batchRematched(1);
           await retry.untilAnswered(() => rules.refresh(), signal);
@@ -106,43 +129,41 @@ export class BatchWork {
         case "rejected": {
           const [only, ...others] = piece.entries;
           if (only === undefined || others.length > 0)
-            return { left, failed: piece.entries, refused, error: undefined };
+            return { left, failed: piece.entries, refused, error: undefined, report: alreadyReported };
           refused.push(only);
           left = [...(await this.#refuse(only, end.reason, signal)), ...piece.later];
           break;
         }
         case "failed":
           retry.note(end.error, tookMs);
-          return { left, failed: piece.entries, refused, error: end.error };
+          return { left, failed: piece.entries, refused, error: end.error, report: alreadyReported };
       }
     }
   }
 
-  /** Makes one attempt, and after a commit reports the outcome of each entry. */
-  async #attempt(prepared: PreparedBatch, signal: AbortSignal): Promise<AttemptEnd> {
-    const { outlet, database, clock, metrics } = this.#options;
-    const { entries, events, toStore, messageCharacters } = prepared;
-    const isAtHand = messageCharacters <= messageCharactersMax;
-    const startedAtMs = clock.monotonicMs();
+  /** Makes one attempt, and notes for each entry what is known of it afterwards. */
+  async #attempt({ entries, toStore }: PreparedBatch): Promise<AttemptEnd> {
+    const { outlet, database } = this.#options;
     for (const entry of entries) entry.isAttempted = true;
     const end = await attempt(database, { ...toStore, publisherInstance: outlet.instance });
-    if (end.kind === "committed") {
-      const seconds = (clock.monotonicMs() - startedAtMs) / 1_000;
-      if (events.length > 0) metrics.batchCommitted(events.length, seconds);
-      await this.#dependencies.outcomes.settle(
-        prepared,
-        end.stored,
-        { isAtHand, attemptedAtMs: startedAtMs },
-        signal,
-      );
-    } else {
-      const isInDoubt = "isInDoubt" in end && end.isInDoubt;
-      for (const entry of entries) {
-        entry.isAttempted = false;
-        entry.isInDoubt ||= isInDoubt;
-      }
+    if (end.kind === "committed") return end;
+    const isInDoubt = "isInDoubt" in end && end.isInDoubt;
+    for (const entry of entries) {
+      entry.isAttempted = false;
+      entry.isInDoubt ||= isInDoubt;
     }
     return end;
+  }
+
+  async #handOver(
+    prepared: PreparedBatch,
+    stored: StoredBatch,
+    { startedAtMs, tookMs }: AttemptTime,
+  ): Promise<void> {
+    const { events, messageCharacters } = prepared;
+    if (events.length > 0) this.#options.metrics.batchCommitted(events.length, tookMs / 1_000);
+    const isAtHand = messageCharacters <= messageCharactersMax;
+    await this.#dependencies.outcomes.handOver(prepared, stored, { isAtHand, attemptedAtMs: startedAtMs });
   }
 
   /** The entries, but for events without a trigger that is known and enabled: of these, only checkpoints are left. */

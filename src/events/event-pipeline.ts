@@ -19,6 +19,9 @@
  * new entries collect for the next ones. batch-work.ts processes one batch: it matches the events, stores them, and handles
  * every possible end of an attempt in one switch.
  *
+ * A lane is free again once the commit of its batch was seen and the messages are on their way. Its next batch is sent then,
+ * and after that the sources are told that the last one is stored.
+ *
  * Invariants:
  *
  * - The ids of an entry, its enforcements and its messages are drawn once (entry-ids.ts). Every attempt to store the entry
@@ -38,6 +41,7 @@
  * to end, because its lane or all places may be taken. When a source fails for the first time, the other sources in that
  * batch wait for the attempt to end, and are then stored without it.
  */
+import { setImmediate as letOthersRun } from "node:timers/promises";
 import { Changes } from "../concurrency/changes.ts";
 import type { Id } from "../model/identifiers.ts";
 import type {
@@ -56,7 +60,7 @@ import { BatchPlaces, type BatchPlace } from "./batch-places.ts";
 import { BatchWork, type BatchWorkOptions } from "./batch-work.ts";
 import { canWithdraw, isAssigned, untried, type Entry, type EventEntry, type MoveEntry } from "./entries.ts";
 import { EntryIds, type EntryIdsOptions } from "./entry-ids.ts";
-import { Lanes, type TroubleChange } from "./lanes.ts";
+import { Lanes, type BatchEnd, type TroubleChange } from "./lanes.ts";
 import { slowBatchMs, StorageRetry, type StorageRetryOptions } from "./storage-retry.ts";
 
 export interface EventPipelineOptions extends BatchWorkOptions, EntryIdsOptions, StorageRetryOptions {
@@ -249,19 +253,27 @@ export class EventPipeline implements EventSink {
   }
 
   async #store({ place, entries }: TakenBatch, signal: AbortSignal): Promise<void> {
-    const { clock, random } = this.#options;
     try {
-      const end = await this.#work.run(entries, signal);
-      const { storedAtMs } = this.#retry;
-      const time = { nowMs: clock.monotonicMs(), storedAtMs, random: random() };
-      const changes = this.#lanes.finish(entries, end, time);
-      for (const change of changes) this.#tell(change, end.error);
+      const { report, ...end } = await this.#work.run(entries, signal);
+      this.#finish(entries, end);
+      this.#places.leave(place);
+      this.#changes.note();
+      // First the next batch: its events have waited for this one, and the database is idle meanwhile.
+      await letOthersRun();
+      await report();
     } catch (error) {
       abandonAll(entries);
       if (!signal.aborted) throw error;
     } finally {
       this.#places.leave(place);
     }
+  }
+
+  #finish(entries: readonly Entry[], end: BatchEnd): void {
+    const { clock, random } = this.#options;
+    const { storedAtMs } = this.#retry;
+    const time = { nowMs: clock.monotonicMs(), storedAtMs, random: random() };
+    for (const change of this.#lanes.finish(entries, end, time)) this.#tell(change, end.error);
   }
 
   /** Says once that a source is in trouble, and once that it is over. */

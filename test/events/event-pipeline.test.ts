@@ -205,6 +205,31 @@ test("the messages of an event are written before anybody hears that it is store
   expect(steps).toEqual(["sent", "written", "stored"]);
 });
 
+// Goal: an event that came during a batch of its source does not wait for what nobody is in a hurry for.
+test("the next batch of a source is sent before the source hears of the last one", async () => {
+  const steps: string[] = [];
+  const outcomes: Promise<unknown>[] = [];
+  const submit = (name: string): void => {
+    outcomes.push(running.pipeline.accept(rig.tick()).then(({ kind }) => steps.push(`${name} ${kind}`)));
+  };
+  const database: Queryable = {
+    query: async (statement) => {
+      if (statement.name?.startsWith("store_batch") === true) {
+        steps.push("a batch is sent");
+        if (outcomes.length === 1) submit("second");
+      }
+      return await rig.database.query(statement);
+    },
+  };
+  await using running = await rig.start({ database });
+
+  submit("first");
+  await expect.poll(() => outcomes.length).toBe(2);
+  await Promise.all(outcomes);
+
+  expect(steps).toEqual(["a batch is sent", "a batch is sent", "first stored", "second stored"]);
+});
+
 // Goal: neighbours that are in the way cost no time at first, and no processor if they stay.
 // Method: a statement that conflicts five times; whether it was paused for is seen in the health, which counts failures.
 test("a batch that conflicts with other statements is tried again at once twice, and then after pauses", async () => {
