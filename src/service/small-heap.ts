@@ -8,8 +8,8 @@
 import { getHeapStatistics, setFlagsFromString } from "node:v8";
 import { limitYoungGeneration } from "./young-generation.ts";
 
-/** An agent with few rules has less, and would only start later. */
-const worthReturningBytes = 64 * 1024 * 1024;
+/** An agent with few rules has less, also one that runs from its sources, and would only start later. */
+const worthReturningBytes = 96 * 1024 * 1024;
 
 /**
  * From now on the heap grows by 60% of its live size between collections, and new objects are made in the young generation

@@ -20,13 +20,13 @@ async function sizesAfterReading(megabytes: number): Promise<HeapSizes> {
 
 test("what reading many rules has left is given back, down to what is in use", async () => {
   const { before, after, used } = await sizesAfterReading(300);
-  expect(before).toBeGreaterThan(64 * mebibyte);
+  expect(before).toBeGreaterThan(96 * mebibyte);
   expect(after - used).toBeLessThan(6 * mebibyte);
   expect(after).toBeLessThan(before * 0.8);
 });
 
 test("a small heap is left as it is", async () => {
   const { before, after } = await sizesAfterReading(1);
-  expect(before).toBeLessThan(64 * mebibyte);
+  expect(before).toBeLessThan(96 * mebibyte);
   expect(after).toBe(before);
 });
