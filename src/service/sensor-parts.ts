@@ -2,12 +2,15 @@
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { settlesWithin } from "../concurrency/settles-within.ts";
+import { removeAbandonedFolders } from "../files/process-folder.ts";
 import { createRedactor } from "../model/texts/redaction.ts";
 import type { ClockGuard } from "../retention/clock-guard.ts";
 import { superseded } from "../registration/sensor-worker-registration.ts";
 import { signsOfThisMachine, workerType } from "../registration/worker-type.ts";
 import { Scheduler } from "../scheduling/scheduler.ts";
 import type { Platform, SensorMetrics } from "../sensors/ports.ts";
+import { tokenFolderPrefix } from "../sensors/access/token-state-file.ts";
+import { variableFolderPrefix } from "../sensors/launch/oversized-variables.ts";
 import { SensorLauncher } from "../sensors/launch/sensor-launcher.ts";
 import { FileWatching } from "../sensors/files/file-watching.ts";
 import { sensorLimits, type SensorLimits } from "../sensors/limits.ts";
@@ -17,6 +20,7 @@ import { SensorLogs } from "../sensors/report/sensor-logs.ts";
 import { SensorManager } from "../sensors/sensor-manager.ts";
 import { PollPhases } from "../sensors/sources/poll.ts";
 import type { ActivitySummary } from "../telemetry/activity-summary.ts";
+import type { Logger } from "../telemetry/logger.ts";
 import type { Metrics } from "../telemetry/metrics.ts";
 import { storeLimitMs, type OpenedEvents } from "./event-parts.ts";
 import type { RegisteredWorker } from "./registered-worker.ts";
@@ -59,6 +63,7 @@ export async function openSensors(
   const heldListeners: (() => void)[] = [];
   const youngGeneration = new YoungGeneration(clock);
   lifetime.run((signal) => youngGeneration.run(signal));
+  lifetime.run(() => removeLeftovers(logger));
   // The two refer to each other, but only once both exist.
   const scheduler: Scheduler = new Scheduler({
     database,
@@ -192,6 +197,12 @@ function sensorLogs({ options, clock }: ServiceContext, limits: SensorLimits, me
     clock,
     onLost: metrics.logLinesLost,
   });
+}
+
+/** Of agents that were killed: their sensors' tokens may be valid for hours. */
+async function removeLeftovers(logger: Logger): Promise<void> {
+  const folders = await removeAbandonedFolders(tmpdir(), [tokenFolderPrefix, variableFolderPrefix]);
+  if (folders > 0) logger.info({ folders }, "removed temporary folders of agents that were killed");
 }
 
 /** Rejected lines also appear in the summary. */

@@ -1,5 +1,5 @@
 /** Standalone sensors on real agents, with a program that uses no SDK. */
-import { readFile } from "node:fs/promises";
+import { mkdir, readdir, readFile } from "node:fs/promises";
 import { join } from "node:path";
 import { expect, test } from "vitest";
 import { repositoryRoot } from "../../scripts/repository.ts";
@@ -80,20 +80,27 @@ test("a sensor that lost its connection for good is deaf: visible, and started a
   expect(await world.post(second)).toBe(201);
 });
 
-test("the token of a killed agent's sensor stores nothing once the sensor is assigned anew", async () => {
+test("the token of a killed agent's sensor stores nothing once the sensor is assigned anew, and its file goes", async () => {
   await using world = await listener(600_000, 60);
-  await using killed = await startAgent(world.folder);
+  const environment = { TMPDIR: join(world.folder.path, "temporary") };
+  await mkdir(environment.TMPDIR);
+  const tokenFolders = async (): Promise<readonly string[]> =>
+    (await readdir(environment.TMPDIR)).filter((name) => name.startsWith("attune-token-"));
+  await using killed = await startAgent(world.folder, { environment });
   await ready(killed, world.folder);
   await expect.poll(async () => (await world.tokens()).length, soon).toBe(1);
   const [first] = await world.tokens();
+  const [left] = await tokenFolders();
   expect(await world.post(first)).toBe(201);
 
   killed.kill("SIGKILL");
   await killed.ended;
-  await using successor = await startAgent(world.folder);
+  await using successor = await startAgent(world.folder, { environment });
   await ready(successor, world.folder, 60_000);
   await expect.poll(async () => (await world.tokens()).length, soon).toBe(2);
 
+  expect(left).toBeDefined();
+  expect(await tokenFolders()).toEqual([expect.not.stringContaining(left ?? "")]);
   expect(await world.post(first)).toBe(409);
   expect(await world.post((await world.tokens())[1])).toBe(201);
   expect(await query(world.database, "select from event where trigger_ref = 'fault.heard'")).toHaveLength(2);

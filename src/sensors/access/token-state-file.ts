@@ -4,9 +4,12 @@
  * It lies in a folder of its own that only the agent's user can open. It is replaced by a rename, so that a reader finds
  * either the old token or the new one, whole.
  */
-import { mkdtemp, rename, rm, writeFile } from "node:fs/promises";
+import { rename, rm, writeFile } from "node:fs/promises";
 import { join } from "node:path";
+import { makeProcessFolder } from "../../files/process-folder.ts";
 import type { SensorToken } from "../ports.ts";
+
+export const tokenFolderPrefix = "attune-token-";
 
 export class TokenStateFile implements AsyncDisposable {
   readonly path: string;
@@ -19,7 +22,7 @@ export class TokenStateFile implements AsyncDisposable {
 
   /** @throws the system's error */
   static async create(temporaryDir: string, token: SensorToken): Promise<TokenStateFile> {
-    const file = new TokenStateFile(await mkdtemp(join(temporaryDir, "attune-token-")));
+    const file = new TokenStateFile(await makeProcessFolder(temporaryDir, tokenFolderPrefix));
     try {
       await file.write(token);
       return file;

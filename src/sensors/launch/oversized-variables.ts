@@ -2,8 +2,11 @@
  * Handles variables that are too large for the kernel, which limits each to 128 KiB (execve(2), MAX_ARG_STRLEN). A larger
  * value is written to a file, and `<NAME>_FILE` contains its path.
  */
-import { mkdtemp, rm, writeFile } from "node:fs/promises";
+import { rm, writeFile } from "node:fs/promises";
 import { join } from "node:path";
+import { makeProcessFolder } from "../../files/process-folder.ts";
+
+export const variableFolderPrefix = "attune-sensor-";
 
 const valueBytesMax = 100 * 1024;
 
@@ -33,7 +36,7 @@ export async function fitVariables(
       fitting[name] = value.replaceAll("\0", "");
       continue;
     }
-    folder ??= await mkdtemp(join(temporaryDir, "attune-sensor-"));
+    folder ??= await makeProcessFolder(temporaryDir, variableFolderPrefix);
     const file = join(folder, name);
     await writeFile(file, value, { mode: 0o600 });
     fitting[`${name}_FILE`] = file;
