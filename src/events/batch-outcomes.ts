@@ -72,12 +72,8 @@ export interface BatchOutcomesOptions {
   readonly clock: Clock;
 }
 
-export interface Attempted {
-  /** Whether the messages are made from memory. */
-  readonly isAtHand: boolean;
-  /** When the statement was sent. */
-  readonly attemptedAtMs: number;
-}
+/** Above it, a batch's messages are not made from memory but left to the sweeper, which makes few at a time. */
+const messageCharactersMax = 32 * 1_024 * 1_024;
 
 export class BatchOutcomes {
   readonly #options: BatchOutcomesOptions;
@@ -103,17 +99,15 @@ export class BatchOutcomes {
   /**
    * After the commit of a batch was seen. Everything else about the batch, except its spans, waits for its messages to be on
    * their way.
+   *
+   * @param attemptedAtMs when the statement was sent
    */
-  async handOver(
-    batch: PreparedBatch,
-    stored: StoredBatch,
-    { isAtHand, attemptedAtMs }: Attempted,
-  ): Promise<void> {
+  async handOver(batch: PreparedBatch, stored: StoredBatch, attemptedAtMs: number): Promise<void> {
     const { onCommitted } = this.#options;
     const events = eventsStored(batch, stored);
     if (onCommitted !== undefined)
       for (const { entry, enforcements } of events) onCommitted(entry, enforcements, attemptedAtMs);
-    this.#send(events, stored.storedAt, isAtHand);
+    this.#send(events, stored.storedAt, batch.messageCharacters <= messageCharactersMax);
     await written();
   }
 

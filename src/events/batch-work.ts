@@ -19,7 +19,6 @@
  */
 import type { RuleSet, RuleSource } from "../model/rules/rule-match.ts";
 import { textCharactersMax } from "../model/texts/text-budget.ts";
-import type { StoredBatch } from "../database/statements/batch-to-store.ts";
 import { attempt, type AttemptEnd } from "./attempt.ts";
 import type { BatchOutcomes, BatchOutcomesOptions } from "./batch-outcomes.ts";
 import type { Entry, EventEntry } from "./entries.ts";
@@ -42,21 +41,11 @@ export interface BatchWorkDependencies {
 
 export interface WorkedBatch extends BatchEnd {
   /**
-   * Tells the sources of what was stored last, unless that is done already. It does not wait for the database, and the next
-   * batch of the same sources does not have to wait for it.
+   * Tells the sources of what was stored last, if that is left to do. It does not wait for the database, and the next batch of
+   * the same sources does not have to wait for it.
    */
-  readonly report: () => Promise<void>;
+  readonly report?: () => Promise<void>;
 }
-
-interface AttemptTime {
-  readonly startedAtMs: number;
-  readonly tookMs: number;
-}
-
-const alreadyReported = async (): Promise<void> => {};
-
-/** Above it, a batch's messages are not made from memory but left to the sweeper, which makes few at a time. */
-const messageCharactersMax = 32 * 1_024 * 1_024;
 
 const conflictsAtOnceMax = 2;
 
@@ -83,7 +72,7 @@ export class BatchWork {
       signal.throwIfAborted();
       const { set, entries } = await this.#serve(await outcomes.settleFound(left, signal), signal);
       left = entries;
-      if (left.length === 0) return { left, failed: [], refused, error: undefined, report: alreadyReported };
+      if (left.length === 0) return { left, failed: [], refused, error: undefined };
       const matched = matchPiece(left, set, bounds);
       if (matched.kind === "too much") {
         left = [...(await this.#refuse(matched.event, tooMuchText, signal)), ...matched.later];
@@ -105,7 +94,9 @@ export class BatchWork {
           conflicts = 0;
           left = piece.later;
           const { stored } = end;
-          await this.#handOver(prepared, stored, { startedAtMs, tookMs });
+          const { events } = prepared;
+          if (events.length > 0) metrics.batchCommitted(events.length, tookMs / 1_000);
+          await outcomes.handOver(prepared, stored, startedAtMs);
           const report = (): Promise<void> => outcomes.report(prepared, stored, startedAtMs + tookMs, signal);
           if (left.length === 0 && stored.storedIds === null)
             return { left, failed: [], refused, error: undefined, report };
@@ -129,14 +120,14 @@ export class BatchWork {
         case "rejected": {
           const [only, ...others] = piece.entries;
           if (only === undefined || others.length > 0)
-            return { left, failed: piece.entries, refused, error: undefined, report: alreadyReported };
+            return { left, failed: piece.entries, refused, error: undefined };
           refused.push(only);
           left = [...(await this.#refuse(only, end.reason, signal)), ...piece.later];
           break;
         }
         case "failed":
           retry.note(end.error, tookMs);
-          return { left, failed: piece.entries, refused, error: end.error, report: alreadyReported };
+          return { left, failed: piece.entries, refused, error: end.error };
       }
     }
   }
@@ -153,17 +144,6 @@ export class BatchWork {
       entry.isInDoubt ||= isInDoubt;
     }
     return end;
-  }
-
-  async #handOver(
-    prepared: PreparedBatch,
-    stored: StoredBatch,
-    { startedAtMs, tookMs }: AttemptTime,
-  ): Promise<void> {
-    const { events, messageCharacters } = prepared;
-    if (events.length > 0) this.#options.metrics.batchCommitted(events.length, tookMs / 1_000);
-    const isAtHand = messageCharacters <= messageCharactersMax;
-    await this.#dependencies.outcomes.handOver(prepared, stored, { isAtHand, attemptedAtMs: startedAtMs });
   }
 
   /** The entries, but for events without a trigger that is known and enabled: of these, only checkpoints are left. */

@@ -258,6 +258,7 @@ export class EventPipeline implements EventSink {
       this.#finish(entries, end);
       this.#places.leave(place);
       this.#changes.note();
+      if (report === undefined) return;
       // First the next batch: its events have waited for this one, and the database is idle meanwhile.
       await letOthersRun();
       await report();

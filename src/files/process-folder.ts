@@ -41,11 +41,12 @@ export async function removeAbandonedFolders(
   for (const name of names.filter((each) => prefixes.some((prefix) => each.startsWith(prefix)))) {
     const folder = join(temporaryDir, name);
     if (!(await isOwn(folder)) || (await fateOfOwner(folder)) !== "ended") continue;
-    const isRemoved = await rm(folder, { recursive: true, force: true }).then(
-      () => true,
-      () => false,
-    );
-    if (isRemoved) removed += 1;
+    try {
+      await rm(folder, { recursive: true, force: true });
+      removed += 1;
+    } catch {
+      // The next agent tries again.
+    }
   }
   return removed;
 }

@@ -25,8 +25,8 @@ export function keepHeapSmall(): void {
 
 /**
  * Gives back what reading many rules has left. V8 would keep it until the heap has grown by the percentage above, which may be
- * hours later: after 100,000 rules, 225 to 273 MiB were resident, and are 202 with this. V8 stops
- * everything else for about 3 ms for each MiB in use, so it is for the start, when no event waits yet.
+ * hours later: after 100,000 rules, 225 to 273 MiB were resident, and are 202 with this. V8 stops everything else for about 3 ms
+ * for each MiB in use, so it is for the start, when no event waits yet.
  */
 export async function returnUnusedHeap(): Promise<void> {
   if (getHeapStatistics().total_heap_size < worthReturningBytes) return;

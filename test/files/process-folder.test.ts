@@ -57,7 +57,7 @@ test("a killed process's folders go, and a running one's stay", async () => {
   expect([existsSync(abandoned), existsSync(own)]).toEqual([false, true]);
 });
 
-test("whatever else is there stays", async () => {
+test("everything else in the directory stays", async () => {
   const ended = { ...ownMark(), startedAt: "1" };
   const kept = [
     folderOfEndedProcess("other-"),
